@@ -176,6 +176,12 @@ static int word_problem(long status, const json_t *problem, struct refusal *why)
 	return exit_of_status(status);
 }
 
+/* What it needs of libcrypto is there, or there is none. */
+static CURL *handle_new(void)
+{
+	return crypto_library_start() == 0 ? curl_easy_init() : NULL;
+}
+
 struct exchange {
 	CURL              *curl;
 	struct curl_slist *headers;
@@ -200,7 +206,7 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 	snprintf(x->url, sizeof(x->url), "%s%s", local ? "http://localhost" : c->url, path);
 	if (!local && !text_starts(c->url, "https://"))
 		return refuse(why, E_CLI_USAGE, c->url, "the URL must begin with https://"), EXIT_USAGE;
-	x->curl = crypto_library_start() == 0 ? curl_easy_init() : NULL;
+	x->curl = handle_new();
 	if (x->curl == NULL)
 		return refuse(why, E_NOMEM, "vccctl", "no HTTP client"), EXIT_FAILED;
 	x->headers = curl_slist_append(NULL, "Accept: application/json");
@@ -447,7 +453,7 @@ static size_t on_enough(char *bytes, size_t size, size_t n, void *ctx)
 
 int client_reach(const char *url, struct refusal *why)
 {
-	CURL *curl = crypto_library_start() == 0 ? curl_easy_init() : NULL;
+	CURL *curl = handle_new();
 	long  status = 0;
 	if (curl == NULL)
 		return refuse(why, E_NOMEM, "vccctl", "no HTTP client"), EXIT_FAILED;

@@ -12,6 +12,7 @@
 #include "controller/daemon/address_guard.h"
 #include "shared/base/text.h"
 #include "shared/base/times.h"
+#include "shared/pki/crypto_library.h"
 #include "shared/sys/clock.h"
 
 enum { CONNECT_MS = 10000, ANSWER_MAX = 65536, HOST_SIZE = 256, ADDRESSES_MAX = 16, PIN_SIZE = HOST_SIZE + ADDRESSES_MAX * 50 };
@@ -28,7 +29,7 @@ struct sending {
 
 int outbound_prepare(void)
 {
-	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : E_NOMEM;
+	return crypto_library_start() == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : E_NOMEM;
 }
 
 void outbound_free(struct outbound *o)
