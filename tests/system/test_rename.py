@@ -263,16 +263,18 @@ def test_the_old_identity_ends_when_the_new_one_is_used(played):
     wait_for("a new identity, not sooner than 5 s after the last", lambda: host.come_back(gateway, pin)["code"] == 0)
     new, host.name = host.identity, "two"
     assert new.serial_number != old.serial_number and state(old) == "active", "issued is not used"
-    welcomes, kicks = len(host.welcomes) + 1, len(gateway.kicks)
+    welcomes, kicks = len(host.welcomes) + 1, len(gateway.kicks) + 1
     gateway.up(host)
     host.wait("welcome by the new identity", lambda: len(host.welcomes) == welcomes)
+    gateway.wait("the connection by the old one is ended", lambda: len(gateway.kicks) == kicks)
+    assert gateway.kicks[-1]["code"] == -3208, gateway.kicks[-1]
     wait_for("the old identity is superseded", lambda: state(old) == "revoked")
     assert state(new) == "active"
     for name in ("one", "two"):  # whichever name a link says
         host.identity, host.name = old, name
         gateway.up(host)
         kicks += 1
-        gateway.wait("it is refused", lambda: len(gateway.kicks) >= kicks)
+        gateway.wait("it is refused", lambda: len(gateway.kicks) == kicks)
         assert gateway.kicks[-1]["code"] == -3305, gateway.kicks[-1]
     assert len(host.welcomes) == welcomes
     host.come_back(gateway, pin)  # and still this is its host: the host key gets it a new one
