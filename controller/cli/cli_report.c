@@ -302,7 +302,7 @@ static int except(const struct invocation *in)
 	{"period", "P", "daily, weekly, monthly (default), quarterly, yearly"}, {"from", "TIME", "with --to, instead of a period; 2026-07-01: its midnight in UTC"},   \
 		{"to", "TIME", "the period ends before it"},                                                                   \
 	{                                                                                                                      \
-		"lang", "L", "en (default) or de"                                                                              \
+		"lang", "L", "en (default) or de; a table's headings stay English"                                                       \
 	}
 
 const struct verb cli_report_verbs[] = {
