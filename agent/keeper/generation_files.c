@@ -180,18 +180,18 @@ int generation_write(int dir_fd, uint64_t number, const struct generation_conten
 		r = generation_clean(dir_fd, why);
 	if (r == 0)
 		r = staging_fill(dir_fd, staging, content, &f, why);
-	const char *left = staging; /* what goes when the rest fails */
 	if (r == 0 && (fault_point("keeper.write.rename") != 0 ||
 	               renameat2(dir_fd, staging, dir_fd, name, RENAME_NOREPLACE) != 0))
 		r = sys_refuse_at(why, dir_fd, name, "name the new generation");
-	else if (r == 0)
-		left = name;
+	bool named = r == 0;
 	if (r == 0 && dir_sync(dir_fd) != 0)
 		r = sys_refuse_at(why, dir_fd, name, "sync the target folder");
 	if (r == 0)
 		files_remember(content, &f, number, ret);
+	else if (named)
+		(void)!generation_remove(dir_fd, number, NULL);
 	else
-		(void)!tree_remove(dir_fd, left, NULL);
+		(void)!tree_remove(dir_fd, staging, NULL);
 	files_free(&f);
 	return r;
 }

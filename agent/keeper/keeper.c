@@ -158,14 +158,24 @@ void keeper_post(struct keeper *k, struct managed *m, const struct deploy_event 
 void keeper_post_message(struct keeper *k, struct managed *m, const struct deploy_event *event, uint64_t message_id, uint32_t type,
                          struct span frame)
 {
-	struct keeper_event *e = k->n_messages < MESSAGES_MAX ? post(k, m, event) : NULL;
-	if (e == NULL)
+	if (k->n_messages >= MESSAGES_MAX)
 		return;
+	struct buf copy = BUF_MAX(FRAME_MAX);
+	buf_add(&copy, frame.p, frame.n);
+	if (buf_error(&copy) != 0) { /* an order whose words are lost must not be taken */
+		keeper_die(k, buf_error(&copy), "keep a message");
+		return;
+	}
+	struct keeper_event *e = post(k, m, event);
+	if (e == NULL) {
+		buf_free(&copy);
+		return;
+	}
 	k->n_messages++;
 	e->message = true;
 	e->message_id = message_id;
 	e->type = type;
-	buf_add(&e->frame, frame.p, frame.n);
+	e->frame = copy;
 }
 
 void keeper_post_care(struct place *p, const struct refresh_event *event)

@@ -280,8 +280,11 @@ static void on_frame(void *ctx, struct span bytes)
 		peer_look_saw(u->keeper, &f->u.lk_peer_saw);
 		return;
 	case LK_FRAME:
-		if (inbox_frame(u->keeper, f->u.lk_frame.frame) != 0)
+		r = inbox_frame(u->keeper, f->u.lk_frame.frame);
+		if (r != 0) {
 			client_end(c);
+			link_reason(u, r, err_what(r));
+		}
 		return;
 	default:
 		log_line(LOG_LEVEL_WARNING, NULL, "a local client sent a message of type %u", (unsigned)f->type);

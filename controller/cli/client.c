@@ -176,7 +176,7 @@ static int word_problem(long status, const json_t *problem, struct refusal *why)
 	return exit_of_status(status);
 }
 
-/* What it needs of libcrypto is there, or there is none. */
+/* None where libcrypto's default context is not there. */
 static CURL *handle_new(void)
 {
 	return crypto_library_start() == 0 ? curl_easy_init() : NULL;

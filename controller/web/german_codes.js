@@ -50,6 +50,7 @@ export const CONTROLLER_CODES = {
   3169: ['Es gibt hier keine Sitzung', 'there is no session to speak of', 'Sitzungen sind für Browser am Admin-Port: eine mit POST /api/v1/session öffnen.'],
   3170: ['Der Admin-Port ist unter diesem Namen nicht bekannt', 'the admin port is not known by this name', 'Den Namen nehmen, der in seinem Zertifikat steht.'],
   3171: ['Der Nachweis ist nicht der, mit dem die Sitzung geöffnet wurde', 'the proof is not that of whoever opened the session', 'Denselben Token oder dasselbe Zertifikat nehmen, oder eines desselben Benutzers.'],
+  3172: ['Seit einem Tag gibt es eine Stelle, an der kein Zertifikat von hier nachgewiesen ist', 'for a day there has been a target where no certificate of ours is proved', '`vccctl target list` nennt sie mit ihrem Code, `vccctl approval list`, was auf einen Menschen wartet; `vcc-agent doctor` auf dem Host sagt mehr.'],
   3200: ['Das Einmaltoken ist unbekannt, benutzt oder abgelaufen', 'the join token is unknown, used or expired', 'Das ganze Token noch einmal einfügen oder mit `vccctl agent invite` neu einladen.'],
   3201: ['Der Antrag auf Beitritt ist nicht vom Token signiert', 'the join request is not signed by the token', 'Neu einladen; vielleicht verändert jemand die Verbindung.'],
   3202: ['Der Name des Agenten ist vergeben', 'the agent\'s name is taken', 'Einen anderen Namen nehmen oder den alten Agenten zuerst mit `vccctl agent evict` beenden.'],

@@ -194,8 +194,8 @@ int wire_body_encode(const struct wire_message *body, const void *payload, struc
 
 /* ---- bytes to structs ---------------------------------------------------------------------------------------- */
 
-/* One scalar by msgpack-c. The zone is for arrays and maps, which it never sees: without one of ours it would allocate 8 KB for each text. So
- * nothing here allocates, and no frame is lost for want of memory. */
+/* One scalar by msgpack-c. The zone is for arrays and maps, which it never sees: without one of ours it would allocate 8 KB for each text and for
+ * each field of bytes. */
 static int scalar(struct cursor *c, msgpack_object *ret)
 {
 	msgpack_zone          unused = {.chunk_size = MSGPACK_ZONE_CHUNK_SIZE};

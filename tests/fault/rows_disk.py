@@ -10,7 +10,7 @@ import time
 
 import mounts
 from installation import wait_for, write
-from scene import FAILED, KEPT, REFUSED, SETTLED, change, cpu_seconds, ends, refused, renewed, restart
+from scene import FAILED, KEPT, REFUSED, SETTLED, change, cpu_seconds, ends, refused, renewed, restart, unread
 
 SPACE = 1301
 LONG = os.environ.get("VCC_LONG") == "1"
@@ -201,6 +201,7 @@ def fsync_fails(scene):
         elif receipt["outcome"] == KEPT:
             host.link.receipt(key, SETTLED)
     assert seen[FAILED] > 0 and seen[FAILED] < sum(seen.values()), f"{total} syncs: {seen}"
+    assert unread(host) == 0, "each order was taken the first time"
     renewed(host)
 
 

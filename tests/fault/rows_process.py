@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from installation import ROOT, wait_for
-from scene import ENV, FAILED, KEPT, REFUSED, SETTLED, change, ends, renewed, restart
+from scene import ENV, FAILED, KEPT, REFUSED, SETTLED, change, ends, renewed, restart, unread
 from test_keeper_groups import NO_EFFECT
 
 LONG = os.environ.get("VCC_LONG") == "1"
@@ -126,7 +126,7 @@ def no_memory(scene):
     total = host.shim.get("mallocs")
     assert total > 100, total
     tries = range(1, total + 1, 7) if LONG else [1, *sorted(random.Random(29).sample(range(2, total + 1), 4))]  # the first is that of the frame itself
-    seen = set()
+    seen, lost = set(), unread(host)
     for n in tries:
         if not host.processes["keeper"].running():
             restart(host)
@@ -135,6 +135,8 @@ def no_memory(scene):
         receipt = ends(host, key)
         host.shim.set(malloc_fails=0)
         seen.add(receipt["outcome"])
+        if n == 1:
+            assert unread(host) == lost + 1, "the frame was not read, and the order came again"
         if receipt["outcome"] == KEPT:
             host.link.receipt(key, SETTLED)
         wait_for(f"allocation {n}: a whole set is served", lambda: host.served() == host.check_set(), 20)

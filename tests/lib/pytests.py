@@ -5,6 +5,7 @@ usage: pytests.py SECONDS
 
 What a file says is in build/logs/NAME.log, what became of its tests in build/results/NAME.xml. One that takes longer than SECONDS is ended."""
 import contextlib
+import ctypes
 import importlib
 import os
 import select
@@ -13,6 +14,7 @@ import sys
 
 import pytest
 
+PR_SET_PDEATHSIG = 1
 COMMON = ("cryptography.x509", "installation", "sqlite3", "urllib.request", "websockets")
 
 
@@ -45,6 +47,7 @@ def main(limit):
         path = line.strip()
         child = os.fork()
         if child == 0:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # without its lane it would run beside its own repetition
             signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.exit(run(path))
         ended = os.pidfd_open(child)

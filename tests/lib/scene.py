@@ -199,6 +199,12 @@ def restart(host, env=None):
     host.restart_keeper({**getattr(host, "env", ENV), **(env or {})})
 
 
+def unread(host):
+    """Frames for which the keeper had no memory."""
+    with open(host.processes["keeper"].log) as f:
+        return f.read().count("a frame of the controller cannot be read")
+
+
 def ends(host, key, env=None):
     """Keeps the keeper running and connected, as systemd and vcc-agent would, until the order has ended; its receipt."""
     def ended():

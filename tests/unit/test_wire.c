@@ -7,10 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <msgpack.h>
 
 #include "shared/base/err.h"
 #include "shared/wire/cursor.h"
 #include "tests/lib/wire_sample.h"
+
+/* Stands in the place of msgpack-c's own, in this program: no zone is there to be had. Decoding asks for none, so each test here passes. */
+static unsigned zones;
+msgpack_zone *msgpack_zone_new(size_t chunk_size)
+{
+	(void)chunk_size;
+	zones++;
+	return NULL;
+}
 
 static void check_message(const struct wire_message *m)
 {
@@ -105,6 +115,7 @@ static void every_message_there_and_back(void **state)
 		}
 	}
 	assert_true(sent > 290 * n);
+	assert_int_equal(zones, 0);
 }
 
 static void check_agrees_with_decode(void **state)
