@@ -113,7 +113,7 @@ static int token_header(const struct client *c, struct buf *header, struct refus
 		buf_add_text(header, "Authorization: Bearer ");
 		buf_add(header, token.p, token.n);
 		buf_add_u8(header, 0);
-		r = buf_error(header);
+		r = buf_error(header) == 0 ? 0 : refuse(why, buf_error(header), c->token_file, "the token cannot be kept");
 	}
 	buf_wipe(&token);
 	return r;
@@ -188,8 +188,23 @@ struct exchange {
 	struct buf         answer;
 	struct buf         token;
 	char              *body;
+	bool               incomplete; /* a header or a setting found no memory: without it another thing would be asked for */
 	char               url[CLIENT_URL_SIZE + CLIENT_PATH_SIZE];
 };
+
+#define SET(x, option, value) ((x)->incomplete |= curl_easy_setopt((x)->curl, option, value) != CURLE_OK)
+
+static void header_add(struct exchange *x, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(x->headers, line);
+	x->incomplete |= longer == NULL;
+	x->headers = longer != NULL ? longer : x->headers;
+}
+
+static int exchange_complete(const struct exchange *x, struct refusal *why)
+{
+	return x->incomplete ? (refuse(why, E_NOMEM, "vccctl", "no memory for the request"), EXIT_FAILED) : EXIT_DONE;
+}
 
 static void exchange_free(struct exchange *x)
 {
@@ -198,6 +213,30 @@ static void exchange_free(struct exchange *x)
 	buf_free(&x->answer);
 	buf_wipe(&x->token);
 	free(x->body);
+}
+
+static void exchange_body(const struct client *c, struct exchange *x, const json_t *body)
+{
+	json_t *whole = body != NULL ? json_copy((json_t *)(uintptr_t)body) : json_object();
+	if (c->reason[0] != '\0' && json_object_get(whole, "reason") == NULL)
+		json_object_set_new(whole, "reason", json_string(c->reason));
+	x->body = json_dumps(whole, JSON_COMPACT);
+	json_decref(whole);
+	header_add(x, "Content-Type: application/json");
+	SET(x, CURLOPT_POSTFIELDS, x->body);
+}
+
+static void exchange_conditions(const struct client *c, struct exchange *x)
+{
+	char line[64], prefer[sizeof(c->prefer) + 10];
+	snprintf(line, sizeof(line), "If-Match: %s", c->if_match);
+	snprintf(prefer, sizeof(prefer), "Prefer: %s", c->prefer);
+	header_add(x, "Accept: application/json");
+	header_add(x, "Expect:");
+	if (c->if_match[0] != '\0')
+		header_add(x, line);
+	if (c->prefer[0] != '\0')
+		header_add(x, prefer);
 }
 
 static int exchange_prepare(const struct client *c, struct exchange *x, const char *method, const char *path, const json_t *body, struct refusal *why)
@@ -209,50 +248,32 @@ static int exchange_prepare(const struct client *c, struct exchange *x, const ch
 	x->curl = handle_new();
 	if (x->curl == NULL)
 		return refuse(why, E_NOMEM, "vccctl", "no HTTP client"), EXIT_FAILED;
-	x->headers = curl_slist_append(NULL, "Accept: application/json");
+	exchange_conditions(c, x);
 	if (c->token_file[0] != '\0' && !local) {
 		if (token_header(c, &x->token, why) < 0)
 			return EXIT_USAGE; /* nobody was asked yet */
-		x->headers = curl_slist_append(x->headers, (const char *)x->token.p);
+		header_add(x, (const char *)x->token.p);
 	}
-	if (body != NULL || (c->reason[0] != '\0' && text_equal(method, "POST"))) {
-		json_t *whole = body != NULL ? json_copy((json_t *)(uintptr_t)body) : json_object();
-		if (c->reason[0] != '\0' && json_object_get(whole, "reason") == NULL)
-			json_object_set_new(whole, "reason", json_string(c->reason));
-		x->body = json_dumps(whole, JSON_COMPACT);
-		json_decref(whole);
-		x->headers = curl_slist_append(x->headers, "Content-Type: application/json");
-		curl_easy_setopt(x->curl, CURLOPT_POSTFIELDS, x->body);
-	}
-	if (c->if_match[0] != '\0') {
-		char line[64];
-		snprintf(line, sizeof(line), "If-Match: %s", c->if_match);
-		x->headers = curl_slist_append(x->headers, line);
-	}
-	x->headers = curl_slist_append(x->headers, "Expect:");
-	if (c->prefer[0] != '\0') {
-		char prefer[sizeof(c->prefer) + 10];
-		snprintf(prefer, sizeof(prefer), "Prefer: %s", c->prefer);
-		x->headers = curl_slist_append(x->headers, prefer);
-	}
+	if (body != NULL || (c->reason[0] != '\0' && text_equal(method, "POST")))
+		exchange_body(c, x, body);
 	if (c->cert[0] != '\0' && !local) {
-		curl_easy_setopt(x->curl, CURLOPT_SSLCERT, c->cert);
-		curl_easy_setopt(x->curl, CURLOPT_SSLKEY, c->key[0] != '\0' ? c->key : c->cert);
+		SET(x, CURLOPT_SSLCERT, c->cert);
+		SET(x, CURLOPT_SSLKEY, c->key[0] != '\0' ? c->key : c->cert);
 	}
 	if (local)
-		curl_easy_setopt(x->curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
+		SET(x, CURLOPT_UNIX_SOCKET_PATH, c->socket);
 	else if (c->ca[0] != '\0')
-		curl_easy_setopt(x->curl, CURLOPT_CAINFO, c->ca);
-	curl_easy_setopt(x->curl, CURLOPT_PROTOCOLS_STR, local ? "http" : "https");
-	curl_easy_setopt(x->curl, CURLOPT_URL, x->url);
-	curl_easy_setopt(x->curl, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(x->curl, CURLOPT_HTTPHEADER, x->headers);
-	curl_easy_setopt(x->curl, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(x->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-	curl_easy_setopt(x->curl, CURLOPT_TIMEOUT, (long)CALL_SECONDS);
-	curl_easy_setopt(x->curl, CURLOPT_WRITEFUNCTION, on_answer);
-	curl_easy_setopt(x->curl, CURLOPT_WRITEDATA, &x->answer);
-	return EXIT_DONE;
+		SET(x, CURLOPT_CAINFO, c->ca);
+	SET(x, CURLOPT_PROTOCOLS_STR, local ? "http" : "https");
+	SET(x, CURLOPT_URL, x->url);
+	SET(x, CURLOPT_CUSTOMREQUEST, method);
+	SET(x, CURLOPT_HTTPHEADER, x->headers);
+	SET(x, CURLOPT_NOPROXY, "*");
+	SET(x, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+	SET(x, CURLOPT_TIMEOUT, (long)CALL_SECONDS);
+	SET(x, CURLOPT_WRITEFUNCTION, on_answer);
+	SET(x, CURLOPT_WRITEDATA, &x->answer);
+	return exchange_complete(x, why);
 }
 
 static int exchange_run(const struct client *c, struct exchange *x, int *ret_status, json_t **ret_answer, struct refusal *why)
@@ -424,9 +445,9 @@ int client_events(const struct client *c, const char *path, const char *last_id,
 		char header[CLIENT_EVENT_ID_SIZE + 16];
 		snprintf(header, sizeof(header), "Last-Event-ID: %s", last_id);
 		if (last_id[0] != '\0')
-			x.headers = curl_slist_append(x.headers, header);
+			header_add(&x, header);
 		e.curl = x.curl;
-		curl_easy_setopt(x.curl, CURLOPT_HTTPHEADER, x.headers);
+		SET(&x, CURLOPT_HTTPHEADER, x.headers);
 		curl_easy_setopt(x.curl, CURLOPT_TIMEOUT, 0L); /* it has no end, but a line now and then */
 		e.heard = clock_monotonic();
 		curl_easy_setopt(x.curl, CURLOPT_NOPROGRESS, 0L);
@@ -434,7 +455,9 @@ int client_events(const struct client *c, const char *path, const char *last_id,
 		curl_easy_setopt(x.curl, CURLOPT_XFERINFODATA, &e);
 		curl_easy_setopt(x.curl, CURLOPT_WRITEFUNCTION, on_events);
 		curl_easy_setopt(x.curl, CURLOPT_WRITEDATA, &e);
-		r = events_run(c, &x, &e, why);
+		r = exchange_complete(&x, why);
+		if (r == EXIT_DONE)
+			r = events_run(c, &x, &e, why);
 	}
 	buf_free(&e.line);
 	buf_free(&e.problem);

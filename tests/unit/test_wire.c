@@ -13,13 +13,17 @@
 #include "shared/wire/cursor.h"
 #include "tests/lib/wire_sample.h"
 
-/* Stands in the place of msgpack-c's own, in this program: no zone is there to be had. Decoding asks for none, so each test here passes. */
+/* In the place of msgpack-c's own, to count them. Other tests of this program use zones. */
 static unsigned zones;
 msgpack_zone *msgpack_zone_new(size_t chunk_size)
 {
-	(void)chunk_size;
+	msgpack_zone *z = malloc(sizeof(*z));
 	zones++;
-	return NULL;
+	if (z != NULL && !msgpack_zone_init(z, chunk_size)) {
+		free(z);
+		z = NULL;
+	}
+	return z;
 }
 
 static void check_message(const struct wire_message *m)
@@ -96,6 +100,7 @@ static void every_message_there_and_back(void **state)
 	_cleanup_(buf_free) struct buf a = BUF_MAX(1 << 20);
 	_cleanup_(buf_free) struct buf b = BUF_MAX(1 << 20);
 	size_t                         sent = 0;
+	unsigned                       before = zones;
 	for (size_t round = 0; round < 300; round++) {
 		for (size_t i = 0; i < n; i++) {
 			buf_reset(&a);
@@ -115,7 +120,7 @@ static void every_message_there_and_back(void **state)
 		}
 	}
 	assert_true(sent > 290 * n);
-	assert_int_equal(zones, 0);
+	assert_int_equal(zones, before); /* nothing was allocated to decode them */
 }
 
 static void check_agrees_with_decode(void **state)
