@@ -71,6 +71,7 @@ def serving(m, what):
 def asked_for(m):
     """After five certificates in a row that nobody asked for the next one waits for an approval (max_renewals): somebody asks for one."""
     if LONG:
+        m.wait("its order has ended", lambda: not m.certificate(f"clara01-{NAME}").get("open_order"))
         m.renew(f"clara01-{NAME}")
 
 
