@@ -31,6 +31,8 @@ static int target_file_remove(const struct undo *u, struct refusal *why)
 	int              r = file_place(u->target_file, geteuid(), &dir, &name, why);
 	if (r == E_NOT_FOUND)
 		return 0;
+	if (r == 0)
+		r = file_leftover_remove(dir, name, why); /* of a manage that was killed while it wrote the file */
 	if (r != 0)
 		return r;
 	if (unlinkat(dir, name, 0) != 0)

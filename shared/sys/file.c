@@ -318,6 +318,15 @@ static int new_name(const char *name, char ret[NAME_MAX + 1], struct refusal *wh
 	return 0;
 }
 
+int file_leftover_remove(int dir_fd, const char *name, struct refusal *why)
+{
+	char temporary[NAME_MAX + 1];
+	int  r = new_name(name, temporary, why);
+	if (r == 0 && unlinkat(dir_fd, temporary, 0) != 0 && errno != ENOENT)
+		r = sys_refuse_at(why, dir_fd, name, "remove a leftover");
+	return r;
+}
+
 int file_replace(int dir_fd, const char *name, struct span bytes, uid_t uid, gid_t gid, mode_t mode, struct refusal *why)
 {
 	char temporary[NAME_MAX + 1];

@@ -24,6 +24,8 @@ _must_check_ int file_read(int dir_fd, const char *name, bool secret, struct buf
 _must_check_ int file_create(int dir_fd, const char *name, struct span bytes, uid_t uid, gid_t gid, mode_t mode, struct refusal *why);
 /* Replaces NAME: temporary name beside it, fsync, rename, fsync of the folder. */
 _must_check_ int file_replace(int dir_fd, const char *name, struct span bytes, uid_t uid, gid_t gid, mode_t mode, struct refusal *why);
+/* Removes what a file_replace() of NAME left beside it that was killed. */
+_must_check_ int file_leftover_remove(int dir_fd, const char *name, struct refusal *why);
 _must_check_ int dir_sync(int dir_fd);
 /* Takes every POSIX ACL off an open file or folder; -1 with errno. Nothing to take, or a file system without ACLs, is fine. */
 _must_check_ int acl_drop(int fd);
